@@ -1,0 +1,1 @@
+"""The sample world: a small closed world whose every question has exactly one right answer."""

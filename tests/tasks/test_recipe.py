@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import ConfigError
+from tasks.recipe import check_datasets, load_params, load_recipe
+
+GOOD = """
+name: assistant
+base_model: data/base/tiny
+data: {demonstrations: demos, comparisons: comparisons, evaluation: heldout}
+stages:
+  - sft: {steps: 10, batch_size: 8, learning_rate: 1.0e-3}
+  - dpo: {steps: 10, batch_size: 8, learning_rate: 1.0e-4}
+quantize: {nf4: {}}
+gates: {quantization_loss: {nf4: 0.03}}
+"""
+PARAMS = """
+sample: {seed: 1, demonstrations: 16, comparisons: 16, prompts: 16, evaluation: 16, defect_rate: 0.1}
+datasets:
+  demos: {kind: demonstrations, source: demos.jsonl}
+  comparisons: {kind: comparisons, source: comparisons.jsonl}
+  heldout: {kind: evaluation, source: heldout.jsonl}
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_a_good_recipe_loads(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path / "r.yaml", GOOD))
+    assert [entry.name for entry in recipe.stages] == ["sft", "dpo"]
+    assert list(recipe.quantize.kinds()) == ["nf4"]
+
+
+def test_all_problems_are_reported_at_once_each_with_its_path_and_the_fix(tmp_path: Path) -> None:
+    text = GOOD.replace("learning_rate: 1.0e-4", "betta: 0.1").replace(
+        "steps: 10, batch_size: 8, learning_rate: 1.0e-3", "steps: none"
+    )
+    message = problems(write(tmp_path / "r.yaml", text + "quantise: {}\n"))
+    assert "6 problems" in message
+    assert "stages[1].dpo.betta" in message and "did you mean beta?" in message
+    assert "stages[1].dpo.learning_rate" in message and "required, but absent" in message
+    assert "stages[0].sft.steps" in message and "got 'none'" in message
+    assert "quantise" in message and "did you mean quantize?" in message
+    assert message.endswith(f"Run  pawl recipe check {tmp_path / 'r.yaml'}  after the change.")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("  - dpo", "  - ppo"), "stages[1].ppo"),
+        (("nf4: 0.03", "int8: 0.03"), "quantization_loss names int8"),
+        (("comparisons: comparisons, ", ""), "stage dpo needs data.comparisons"),
+        (("  - sft: {steps: 10, batch_size: 8, learning_rate: 1.0e-3}\n", ""), "stages are ['dpo']"),
+        (
+            ("batch_size: 8, learning_rate: 1.0e-3", "batch_size: 8, micro_batch_size: 3, learning_rate: 1.0e-3"),
+            "does not divide",
+        ),
+        (("name: assistant", "name: ../x"), "name"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    assert said in problems(write(tmp_path / "r.yaml", GOOD.replace(*change)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1", "not valid YAML"),
+        ("name: a\nname: b\n", "given twice"),
+        ("", "whole file"),
+        ("!!python/object:os.x {}", "not valid YAML"),
+    ],
+)
+def test_what_is_not_a_recipe_at_all_is_said_plainly(tmp_path: Path, text: str, said: str) -> None:
+    assert said in problems(write(tmp_path / "r.yaml", text))
+
+
+def test_a_missing_recipe_names_the_default_one(tmp_path: Path) -> None:
+    assert "recipes/assistant.yaml" in problems(tmp_path / "absent.yaml")
+
+
+def test_datasets_that_params_does_not_have_or_of_another_kind_are_named(tmp_path: Path) -> None:
+    text = GOOD.replace("demonstrations: demos", "demonstrations: demoz").replace(
+        "evaluation: heldout", "evaluation: demos"
+    )
+    recipe = load_recipe(write(tmp_path / "r.yaml", text))
+    params = load_params(write(tmp_path / "params.yaml", PARAMS))
+    with pytest.raises(ConfigError) as caught:
+        check_datasets(recipe, params, tmp_path / "r.yaml")
+    message = str(caught.value)
+    assert 'no dataset "demoz" in params.yaml' in message
+    assert 'dataset "demos" holds demonstrations; evaluation are needed' in message
