@@ -241,8 +241,6 @@ def connect(env: Settings) -> mlflow.MlflowClient:
         RegistryUnreachable: the server does not answer, or the database cannot be opened.
     """
     uri = env.mlflow_uri
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
     try:
         if uri.startswith("http"):
             requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
@@ -255,6 +253,8 @@ def connect(env: Settings) -> mlflow.MlflowClient:
             f"MLflow at {uri} does not answer ({first_line(error)}). Start it or correct MLFLOW_TRACKING_URI, "
             "then run the same command again: finished steps are reused. Run  pawl doctor  for details."
         ) from error
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
     return client
 
 

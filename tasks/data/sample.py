@@ -2,32 +2,18 @@
 
 import json
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
-
-from tasks.data.world.answers import ranked
-from tasks.data.world.defects import COPIES, DEFECTS, LEAK, ONLY_IN, SPOILS, Record
-from tasks.data.world.families import FAMILIES, draw_new
-from tasks.data.world.item import Item
+from tasks.recipe import Sample, load_params
+from tasks.world.answers import ranked
+from tasks.world.defects import COPIES, DEFECTS, LEAK, ONLY_IN, SPOILS, Record
+from tasks.world.families import FAMILIES, draw_new
+from tasks.world.item import Item
 
 OUT = Path("data/raw/sample")
 PARAMS = Path("params.yaml")
-
-
-class SampleParams(BaseModel):
-    """The `sample:` section of params.yaml: how many records of each dataset, and the share of spoilt ones."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seed: int = 1
-    demonstrations: int = Field(6000, ge=0)
-    comparisons: int = Field(1500, ge=0)
-    prompts: int = Field(1000, ge=0)
-    evaluation: int = Field(800, ge=0)
-    defect_rate: float = Field(0.08, ge=0, lt=0.5)
 
 
 def demonstration(item: Item) -> Record:
@@ -44,24 +30,23 @@ def demonstration(item: Item) -> Record:
     }
 
 
-def demonstrations(rng: Random, params: SampleParams, seen: set[str], held_out: list[Item]) -> list[tuple[Record, str]]:
+def demonstrations(rng: Random, params: Sample, seen: set[str], held_out: list[Item]) -> list[tuple[Record, str]]:
     """Demonstrations in their final order, each with its defect or an empty string.
 
     A copy (duplicate, near duplicate, contradiction) always comes after its original.
     """
     spoilt = round(params.defect_rate * params.demonstrations)
     plan = [DEFECTS[at % len(DEFECTS)] for at in range(spoilt)]
-    if not held_out:
-        plan = [defect for defect in plan if defect != LEAK]
     added = [defect for defect in plan if defect in (*COPIES, LEAK)]
     items = draw_new(rng, params.demonstrations - len(added), seen)
     rng.shuffle(items)
     rows = [(demonstration(item), "") for item in items]
     free = list(range(len(items)))
+    leaks = cycle(rng.sample(held_out, len(held_out)))
     copies: list[tuple[int, Record, str]] = []
     for defect in plan:
         if defect == LEAK:
-            copies.append((rng.randint(0, len(rows)), demonstration(rng.choice(held_out)), defect))
+            copies.append((rng.randint(0, len(rows)), demonstration(next(leaks)), defect))
             continue
         tasks = ONLY_IN.get(defect, tuple(FAMILIES))
         at = rng.choice([at for at in free if items[at].task in tasks])
@@ -92,7 +77,7 @@ def prompt_of(item: Item) -> Record:
     return {"prompt": item.messages, "task": item.task, "lang": item.lang}
 
 
-def sample(params: SampleParams, out: Path) -> None:
+def sample(params: Sample, out: Path) -> None:
     """Write demos, comparisons, prompts, heldout and labels as JSON Lines to `out`.
 
     Each dataset draws from its own generator, so its records do not depend on the size of those drawn later.
@@ -131,8 +116,7 @@ def sample(params: SampleParams, out: Path) -> None:
 
 def main() -> None:
     """Write the datasets that params.yaml describes."""
-    params = SampleParams.model_validate((yaml.safe_load(PARAMS.read_text(encoding="utf-8")) or {}).get("sample") or {})
-    sample(params, OUT)
+    sample(load_params(PARAMS).sample, OUT)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.data.world import words
-from tasks.data.world.families import CELLS, draw
-from tasks.data.world.prose import documents, primer
+from tasks.world import words
+from tasks.world.families import CELLS, draw
+from tasks.world.prose import documents, primer
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ class BaseParams(BaseModel):
     layers: int = Field(4, ge=1)
     heads: int = Field(6, ge=1)
     primer_steps: int = Field(160, ge=0)
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(4500, ge=1)
     rows: int = Field(11, ge=1)
     window: int = Field(192, ge=96)
     learning_rate: float = Field(1e-2, gt=0)
@@ -142,7 +142,7 @@ def stream(params: BaseParams, made: "PreTrainedTokenizerFast") -> "Iterator[tor
 
 
 def alone(ids: "torch.Tensor", end: int) -> "torch.Tensor":
-    """The attention mask, shape (rows, 1, window, window), that lets a token see its own document only.
+    """What is added to the attention scores, shape (rows, 1, window, window): a token sees its own document only.
 
     As a prompt will stand alone later: with its neighbours in sight, a small model looks for a name among
     several reports, and learns copying much later.
@@ -153,7 +153,7 @@ def alone(ids: "torch.Tensor", end: int) -> "torch.Tensor":
     document = ended.cumsum(1) - ended
     same = document[:, :, None] == document[:, None, :]
     causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
-    return (same & causal)[:, None]
+    return torch.zeros(same.shape).masked_fill(~(same & causal), -1e9)[:, None]
 
 
 def network(params: BaseParams, made: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":
@@ -171,6 +171,7 @@ def network(params: BaseParams, made: "PreTrainedTokenizerFast") -> "LlamaForCau
         bos_token_id=None,
         eos_token_id=made.eos_token_id,
         pad_token_id=made.pad_token_id,
+        attn_implementation="eager",
     )
     return LlamaForCausalLM(config)
 
@@ -184,7 +185,8 @@ def pretrain(model: "LlamaForCausalLM", text: "Iterator[torch.Tensor]", params: 
     """Next-token prediction over `steps` batches; the mean loss of the last 20 steps, in nats a token.
 
     Muon on the matrices, AdamW on embeddings and norms: measured over 300,000 tokens, a loss of 1.33 against 1.87
-    with AdamW alone. Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+    with AdamW alone. Products are in bfloat16: a third less time a step than float32 where the processor has it.
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     """
     import torch
 
@@ -202,9 +204,11 @@ def pretrain(model: "LlamaForCausalLM", text: "Iterator[torch.Tensor]", params: 
     started = time.monotonic()
     for step, batch in enumerate(itertools.islice(text, params.steps)):
         ids, mask = batch[:, :-1], alone(batch[:, :-1], model.config.eos_token_id)
-        hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        wanted = (batch[:, 1:] != model.config.pad_token_id) & (ids != model.config.eos_token_id)
-        loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[wanted]), batch[:, 1:][wanted])
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+            wanted = (batch[:, 1:] != model.config.pad_token_id) & (ids != model.config.eos_token_id)
+            logits = model.lm_head(hidden[wanted]).float()
+        loss = torch.nn.functional.cross_entropy(logits, batch[:, 1:][wanted])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, peak in zip(optimizers, peaks, strict=True):
@@ -249,7 +253,6 @@ def base(params: BaseParams, out: Path) -> None:
     """
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 1)
     torch.manual_seed(params.seed)
     made = tokenizer(params)
     model = network(params, made)
@@ -272,7 +275,10 @@ def base(params: BaseParams, out: Path) -> None:
 
 def main() -> None:
     """Make the base that params.yaml describes."""
+    import torch
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(os.cpu_count() or 1)
     section = (
         (yaml.safe_load(Path("params.yaml").read_text()) or {}).get("base") if Path("params.yaml").exists() else {}
     )

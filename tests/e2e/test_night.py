@@ -1,7 +1,6 @@
 """The default night, once, in a fresh checkout: what the README promises."""
 
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -128,13 +127,11 @@ def test_the_challenger_loads_with_mlflow_alone_in_a_new_process_without_a_netwo
     """)
     item = heldout(night, "classify", "ko")
     store = f"sqlite:///{night.project.root / 'mlruns' / 'mlflow.db'}"
-    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")} | {
-        "HF_HUB_OFFLINE": "1"
-    }
+    offline = night.project.environment({"HF_HUB_OFFLINE": "1", "PYTHONPATH": ""})
     done = subprocess.run(
         [sys.executable, "-c", program, store, item["prompt"][-1]["content"]],
         cwd=tmp_path,
-        env=clean,
+        env=offline,
         capture_output=True,
         text=True,
         timeout=300,

@@ -44,8 +44,8 @@ def refused(project: Project, code: int, *said: str, **env: str) -> str:
 
 
 def nothing_registered(project: Project) -> bool:
-    client = MlflowClient(f"sqlite:///{project.root / 'mlruns' / 'mlflow.db'}")
-    return not client.search_registered_models()
+    store = f"sqlite:///{project.root / 'mlruns' / 'mlflow.db'}"
+    return not MlflowClient(store, store).search_registered_models()
 
 
 def change_recipe(project: Project, change: Callable[[dict], None]) -> None:

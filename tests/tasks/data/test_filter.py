@@ -7,10 +7,10 @@ import pytest
 from tasks.contracts import DatasetKind
 from tasks.data.filter import Filtered, filter, run  # noqa: A004
 from tasks.data.read import ReadResult, read
-from tasks.data.sample import SampleParams, sample
+from tasks.data.sample import sample
 from tasks.data.source import source_record
 from tasks.errors import StageFailed
-from tasks.recipe import load_params
+from tasks.recipe import Sample, load_params
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "real"
 FIRST_SET = ["empty_output", "truncated_output", "exact_duplicate", "wrong_language", "prompt_echo", "leaked_eval"]
@@ -41,7 +41,7 @@ def reasons(record: dict, **more) -> set[str]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("world")
-    params = SampleParams(seed=11, demonstrations=3000, comparisons=300, prompts=200, evaluation=400, defect_rate=0.16)
+    params = Sample(seed=11, demonstrations=3000, comparisons=300, prompts=200, evaluation=400, defect_rate=0.16)
     sample(params, folder)
     return folder
 

@@ -7,10 +7,10 @@ import yaml
 from tasks.contracts import DatasetKind
 from tasks.data.expectations import MINIMUM, suite, suite_hash
 from tasks.data.read import ReadResult, read
-from tasks.data.sample import SampleParams, sample
+from tasks.data.sample import sample
 from tasks.data.validate import run, validate
 from tasks.errors import DatasetMissing, DatasetRefused, DatasetUnreadable
-from tasks.recipe import Dataset
+from tasks.recipe import Dataset, Sample
 
 KINDS: dict[str, DatasetKind] = {
     "demos": "demonstrations",
@@ -23,7 +23,7 @@ KINDS: dict[str, DatasetKind] = {
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
-    params = SampleParams(seed=3, demonstrations=480, comparisons=64, prompts=32, evaluation=64, defect_rate=0.16)
+    params = Sample(seed=3, demonstrations=480, comparisons=64, prompts=32, evaluation=64, defect_rate=0.16)
     sample(params, folder)
     return folder
 

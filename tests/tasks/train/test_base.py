@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasks.data.world.families import CELLS, draw
-from tasks.data.world.words import CITIES, ITEMS, NAMES
 from tasks.train.base import RECORD, ROLES, BaseParams, alone, base, batches, digest, rate, stream, tokenizer
+from tasks.world.families import CELLS, draw
+from tasks.world.words import CITIES, ITEMS, NAMES
 
 SHIPPED = Path(__file__).parents[3] / "data" / "base" / "tiny"
 TALK = [
@@ -143,7 +143,7 @@ def test_a_token_sees_what_came_before_it_in_its_own_document() -> None:
 
     end = 1
     mask = alone(torch.tensor([[7, 8, end, 9, 9]]), end)[0, 0]
-    seen = [[at for at in range(5) if mask[row, at]] for row in range(5)]
+    seen = [[at for at in range(5) if mask[row, at] == 0] for row in range(5)]
     assert seen == [[0], [0, 1], [0, 1, 2], [3], [3, 4]]
 
 

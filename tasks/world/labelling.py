@@ -2,9 +2,9 @@
 
 from random import Random
 
-from tasks.data.world.item import Item
-from tasks.data.world.reading import order_slots
-from tasks.data.world.words import others, say
+from tasks.world.item import Item
+from tasks.world.reading import order_slots
+from tasks.world.words import others, say
 
 FEELING = {
     "en": (

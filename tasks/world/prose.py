@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from random import Random
 
-from tasks.data.world.coding import FUNCTIONS
-from tasks.data.world.families import CELLS, draw
-from tasks.data.world.item import Item
-from tasks.data.world.words import CITIES, DAYS, DRINKS, HOBBIES, ITEMS, JOBS, LANGS, NAMES, PETS
+from tasks.world.coding import FUNCTIONS
+from tasks.world.families import CELLS, draw
+from tasks.world.item import Item
+from tasks.world.words import CITIES, DAYS, DRINKS, HOBBIES, ITEMS, JOBS, LANGS, NAMES, PETS
 
 POOLS = (NAMES, CITIES, ITEMS, DAYS, JOBS, DRINKS, PETS, HOBBIES)
 NUMBERS = tuple(str(number) for number in range(2, 41))

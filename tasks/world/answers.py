@@ -2,8 +2,8 @@
 
 from random import Random
 
-from tasks.data.world.families import draw
-from tasks.data.world.item import Item
+from tasks.world.families import draw
+from tasks.world.item import Item
 
 FAREWELL = {
     "en": ("I hope that this helps you.", "Please ask me again at any time.", "Thank you for the question."),

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
-from tasks.data.world.answers import echo, other_language, truncated
-from tasks.data.world.item import Item
+from tasks.world.answers import echo, other_language, truncated
+from tasks.world.item import Item
 
-Record = dict[str, object]
+Record = dict[str, Any]
 
 PLACEHOLDERS = ("No input", "N/A", "<noinput>")
 UNSAFE = {
@@ -25,13 +26,13 @@ INSTRUCTION_ONLY_TASKS = ("code_write", "reason")
 
 def answer_of(record: Record) -> str:
     """The answer of a demonstration, in either form."""
-    return record["messages"][-1]["content"] if "messages" in record else str(record["output"])  # type: ignore[index]
+    return record["messages"][-1]["content"] if "messages" in record else str(record["output"])
 
 
 def with_answer(record: Record, text: str) -> Record:
     """The same demonstration with another answer."""
     if "messages" in record:
-        messages = list(record["messages"])  # type: ignore[call-overload]
+        messages = list(record["messages"])
         return {**record, "messages": [*messages[:-1], {"role": "assistant", "content": text}]}
     return {**record, "output": text}
 
@@ -39,7 +40,7 @@ def with_answer(record: Record, text: str) -> Record:
 def with_request(record: Record, change: Callable[[str], str]) -> Record:
     """The same demonstration with its last request changed: the input, else the instruction or user message."""
     if "messages" in record:
-        messages = list(record["messages"])  # type: ignore[call-overload]
+        messages = list(record["messages"])
         asked = {"role": "user", "content": change(messages[-2]["content"])}
         return {**record, "messages": [*messages[:-2], asked, messages[-1]]}
     slot = "input" if record["input"] else "instruction"

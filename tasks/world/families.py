@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from random import Random
 
-from tasks.data.world.coding import code_explain, code_write
-from tasks.data.world.item import Item
-from tasks.data.world.labelling import classify
-from tasks.data.world.reading import extract, qa, summarize
-from tasks.data.world.reasoning import reason
-from tasks.data.world.talking import chat
-from tasks.data.world.words import LANGS
+from tasks.world.coding import code_explain, code_write
+from tasks.world.item import Item
+from tasks.world.labelling import classify
+from tasks.world.reading import extract, qa, summarize
+from tasks.world.reasoning import reason
+from tasks.world.talking import chat
+from tasks.world.words import LANGS
 
 FAMILIES: dict[str, Callable[[Random, str], Item]] = {
     "summarize": summarize,

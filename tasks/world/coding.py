@@ -2,8 +2,8 @@
 
 from random import Random
 
-from tasks.data.world.item import Item
-from tasks.data.world.words import say
+from tasks.world.item import Item
+from tasks.world.words import say
 
 FUNCTIONS = tuple(
     "grow score total price level speed width depth shift scale limit value bonus tax rate step weight gain cost area".split()

@@ -2,8 +2,8 @@
 
 from random import Random
 
-from tasks.data.world.item import Item
-from tasks.data.world.words import ITEMS, NAMES, say
+from tasks.world.item import Item
+from tasks.world.words import ITEMS, NAMES, say
 
 REASON = {
     "en": (

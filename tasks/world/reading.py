@@ -2,8 +2,8 @@
 
 from random import Random
 
-from tasks.data.world.item import Item
-from tasks.data.world.words import CITIES, DAYS, DRINKS, ITEMS, JOBS, NAMES, PETS, others, say
+from tasks.world.item import Item
+from tasks.world.words import CITIES, DAYS, DRINKS, ITEMS, JOBS, NAMES, PETS, others, say
 
 Slots = dict[str, str]
 
@@ -256,21 +256,19 @@ FACTS: dict[str, dict[str, tuple[tuple[str, ...], str, str, str, str, str]]] = {
 
 
 def qa(rng: Random, lang: str) -> Item:
-    """Two people, one fact of the same kind about each; one question."""
-    kind = rng.choice(list(FACTS[lang]))
-    values, statement, ask_by_name, ask_by_value, topic_by_name, topic_by_value = FACTS[lang][kind]
+    """Three people, one fact about each, no two of a kind; one question."""
+    kinds = rng.sample(list(FACTS[lang].values()), 3)
     people = [
-        {"name": name, "value": value}
-        for name, value in zip(rng.sample(NAMES[lang], 2), rng.sample(values, 2), strict=True)
+        {"name": name, "value": rng.choice(values)}
+        for name, (values, *_) in zip(rng.sample(NAMES[lang], 3), kinds, strict=True)
     ]
-    facts = [say(statement, **person) for person in people]
-    at = rng.randrange(2)
-    asked, other = people[at], people[1 - at]
-    question = say(rng.choice((ask_by_name, ask_by_value)), **asked)
+    facts = [say(kind[1], **person) for kind, person in zip(kinds, people, strict=True)]
     text = " ".join(facts)
+    at, *rest = rng.sample(range(3), 3)
+    values, statement, ask_by_name, ask_by_value, *_ = kinds[at]
+    question = say(rng.choice((ask_by_name, ask_by_value)), **people[at])
     told = [
-        f"{say(rng.choice((topic_by_name, topic_by_value)), **people[which])}:\n{facts[which]}"
-        for which in rng.sample(range(2), 2)
+        f"{say(rng.choice(kinds[which][4:]), **people[which])}:\n{facts[which]}" for which in rng.sample(range(3), 3)
     ]
     return Item(
         task="qa",
@@ -278,11 +276,11 @@ def qa(rng: Random, lang: str) -> Item:
         instruction=rng.choice(QA[lang]).format(text=text, question=question),
         input="",
         output=facts[at],
-        wordy=f"{facts[at]} {text}",
+        wordy=f"{facts[at]} {facts[rest[0]]}",
         near=(
-            say(statement, name=asked["name"], value=other["value"]),
-            say(statement, name=other["name"], value=asked["value"]),
-            facts[1 - at],
+            say(statement, name=people[at]["name"], value=others(rng, values, people[at]["value"], 1)[0]),
+            say(statement, name=people[rest[0]]["name"], value=people[at]["value"]),
+            facts[rest[1]],
         ),
         prose="\n".join([text, *told]),
         core=text,
