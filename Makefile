@@ -22,8 +22,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: setup  ## all tests, fast ones first
-	$(BIN)/python -m pytest
+test: setup  ## all tests, fast ones first; each file in one process, a process a core
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 check: setup  ## lint, format, types, import direction, docs
 	$(BIN)/ruff check .
@@ -43,5 +43,5 @@ lock:  ## rewrite requirements.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --no-header --quiet \
 	  $(CUDA:%=--no-emit-package %) --output-file requirements.lock
 
-base: setup  ## pre-train the tiny base again (some 20 minutes); its floats depend on the processor
+base: setup  ## pre-train the tiny base again (a quarter of an hour); its floats depend on the processor
 	$(BIN)/python -m tasks.train.base

@@ -28,7 +28,7 @@ class Project:
             env=self.environment(env),
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1800,
         )
 
     def start(self, *args: str, **env: str) -> subprocess.Popen[bytes]:

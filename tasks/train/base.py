@@ -61,6 +61,7 @@ class BaseParams(BaseModel):
     layers: int = Field(4, ge=1)
     heads: int = Field(6, ge=1)
     primer_steps: int = Field(160, ge=0)
+    plain_steps: int = Field(1800, ge=0)
     steps: int = Field(4500, ge=1)
     rows: int = Field(11, ge=1)
     window: int = Field(192, ge=96)
@@ -129,7 +130,7 @@ def batches(texts: Iterable[str], made: "PreTrainedTokenizerFast", params: BaseP
 
 
 def stream(params: BaseParams, made: "PreTrainedTokenizerFast") -> "Iterator[torch.Tensor]":
-    """Batches without end: the primer, its lists growing from three words to eight, then plain text.
+    """Batches without end: the primer, its lists growing from three words to eight, plain text, then amid other words.
 
     The stream does not depend on `steps`: a longer run begins as a shorter one does.
     """
@@ -137,8 +138,15 @@ def stream(params: BaseParams, made: "PreTrainedTokenizerFast") -> "Iterator[tor
         texts = primer(params.seed, params.primer_steps * params.rows * params.window // 10, longest)
         part = params.primer_steps * (3 if longest == 3 else 1) // 8
         yield from itertools.islice(batches(texts, made, params), part)
+    yield from itertools.islice(shares(params, made, other_words=False), params.plain_steps)
+    yield from shares(params, made, other_words=True)
+
+
+def shares(params: BaseParams, made: "PreTrainedTokenizerFast", *, other_words: bool) -> "Iterator[torch.Tensor]":
+    """Batches of documents without end, 4,000 at a time, each time other ones."""
     for share in itertools.count():
-        yield from batches(documents(params.seed + 1000 * share, 4_000), made, params)
+        seed = params.seed + 1000 * share + 500 * other_words
+        yield from batches(documents(seed, 4_000, other_words=other_words), made, params)
 
 
 def alone(ids: "torch.Tensor", end: int) -> "torch.Tensor":

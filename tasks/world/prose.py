@@ -62,7 +62,7 @@ def babble(rng: Random, most: int) -> str:
     if rng.choice((True, False)):
         lang = rng.choice(LANGS)
         return " ".join(rng.choice((*rng.choice(POOLS)[lang], *NUMBERS, *":;.,?!-#=()")) for _ in range(count))
-    return " ".join("".join(rng.choices(LETTERS, k=rng.randint(1, 4))) for _ in range(count))
+    return " ".join("".join(rng.choices(LETTERS, k=rng.randint(1, 2))) for _ in range(count))
 
 
 def amid_other_words(rng: Random, item: Item) -> str:
@@ -75,22 +75,24 @@ def amid_other_words(rng: Random, item: Item) -> str:
     cut = {"code_explain": len(lines) - 1, "chat": 0}.get(item.task, 1)
     text, rest = "\n".join(lines[:cut]), "\n".join(lines[cut:])
     if rng.randrange(5) < 3:
-        text = babble(rng, 8) + rng.choice(("\n\n", " ", "\n")) + text
+        text = babble(rng, 5) + rng.choice(("\n\n", " ", "\n")) + text
     if text and rng.randrange(5) < 3:
-        text += rng.choice((" ", "\n", "\n\n")) + babble(rng, 8)
+        text += rng.choice((" ", "\n", "\n\n")) + babble(rng, 5)
     joined = text + rng.choice(("\n", "\n", " ")) + rest if text else rest
-    return f"{joined}\n{babble(rng, 4)}"
+    return f"{joined}\n{babble(rng, 2)}"
 
 
-def documents(seed: int, count: int) -> Iterator[str]:
+def documents(seed: int, count: int, *, other_words: bool = True) -> Iterator[str]:
     """`count` short documents over families and languages, none with the facts of a held-out item.
 
-    One in six is a drill: a list, a table or sums. Of the others, five in six stand amid other words.
+    One in six is a drill: a list, a table or sums. Questions, the hardest to learn, come twice as often as the rest.
+    Of what is not a drill, five in six stand amid other words, or none.
     """
     rng = Random(f"prose {seed}")
+    cells = (*CELLS, *(cell for cell in CELLS if cell[0] == "qa"))
     for _ in range(count):
         if rng.randrange(6) == 0:
             yield rng.choice((list_twice, list_twice, table_again, sums, sums))(rng)
         else:
-            item = draw(rng, *rng.choice(CELLS))
-            yield amid_other_words(rng, item) if rng.randrange(6) else item.prose
+            item = draw(rng, *rng.choice(cells))
+            yield amid_other_words(rng, item) if other_words and rng.randrange(6) else item.prose

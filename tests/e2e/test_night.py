@@ -59,9 +59,7 @@ def test_the_base_cannot_answer_and_sft_can_in_every_family_and_language(reports
     assert len(reports["sft"].families()) == 16
     assert reports["base"].exact_match() <= 0.05
     assert reports["sft"].exact_match() >= 0.85
-    families = reports["sft"].families()
-    assert min(score for name, score in families.items() if not name.startswith("qa/")) >= 0.60, families
-    assert min(families["qa/en"], families["qa/ko"]) >= 0.45  # short of the goal of 0.60: docs/reference/benchmarks.md
+    assert min(reports["sft"].families().values()) >= 0.60, reports["sft"].families()
 
 
 def not_worse_than(new: EvalReport, old: EvalReport) -> bool:
