@@ -256,7 +256,7 @@ FACTS: dict[str, dict[str, tuple[tuple[str, ...], str, str, str, str, str]]] = {
 
 
 def qa(rng: Random, lang: str) -> Item:
-    """Three people, one fact about each, no two of a kind; one question."""
+    """Three people, one fact about each, no two of a kind; one question, three times of four by the name."""
     kinds = rng.sample(list(FACTS[lang].values()), 3)
     people = [
         {"name": name, "value": rng.choice(values)}
@@ -266,7 +266,7 @@ def qa(rng: Random, lang: str) -> Item:
     text = " ".join(facts)
     at, *rest = rng.sample(range(3), 3)
     values, statement, ask_by_name, ask_by_value, *_ = kinds[at]
-    question = say(rng.choice((ask_by_name, ask_by_value)), **people[at])
+    question = say(rng.choice((ask_by_name, ask_by_name, ask_by_name, ask_by_value)), **people[at])
     told = [
         f"{say(rng.choice(kinds[which][4:]), **people[which])}:\n{facts[which]}" for which in rng.sample(range(3), 3)
     ]
