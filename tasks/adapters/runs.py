@@ -181,13 +181,14 @@ class StepRun:
                 store.delete_artifacts(item.path)
 
     def restore_checkpoint(self) -> None:
-        """Fetch the newest complete checkpoint, unless the scratch folder still has one."""
-        if any(self.folder.glob("checkpoint-*")) or not self.runs.has(self.id, CHECKPOINTS):
+        """Fetch the newest complete checkpoint, unless the scratch folder still has it; what lies there may be torn."""
+        if not self.runs.has(self.id, CHECKPOINTS):
             return
         marker = self.runs.files(self.id, CHECKPOINTS) / COMPLETE
         if marker.is_file():
             name = json.loads(marker.read_text("utf-8"))["checkpoint"]
-            shutil.copytree(marker.parent / name, self.folder / name)
+            if not (self.folder / name).exists():
+                shutil.copytree(marker.parent / name, self.folder / name)
 
     def store(self, record: Record, files: Path | None = None) -> None:
         """Keep what the step made: its files first, then the record that says what they are."""

@@ -56,6 +56,17 @@ def test_a_failed_run_is_not_a_result_and_is_continued_from_its_checkpoint_on_an
     assert not runs.client.list_artifacts(second.id, "checkpoints")
 
 
+def test_a_kept_checkpoint_is_fetched_although_scratch_still_has_an_older_one(env: Settings) -> None:
+    runs = Runs(env, "assistant")
+    with pytest.raises(RuntimeError), runs.open("sft", PRINT, DETAILS) as first:
+        first.keep(make_checkpoint(first.folder / "elsewhere", "checkpoint-2"))
+        make_checkpoint(first.folder, "checkpoint-1")
+        raise RuntimeError
+    with runs.open("sft", PRINT, DETAILS) as second:
+        assert (second.folder / "checkpoint-2" / "state.txt").read_text() == "checkpoint-2"
+        second.store(RESULT)
+
+
 def test_a_checkpoint_whose_marker_was_never_written_is_not_restored(env: Settings) -> None:
     runs = Runs(env, "assistant")
     with pytest.raises(RuntimeError), runs.open("sft", PRINT, DETAILS) as first:
