@@ -43,7 +43,7 @@ def main() -> None:
         code = 2
     except PawlError as error:
         print(error, file=sys.stderr)
-        code = getattr(error, "code", error.exit_code)
+        code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:

@@ -73,7 +73,17 @@ def chat_with(
         return
     said: list[dict[str, str]] = []
     typer.echo("An empty line ends the conversation.", err=True)
-    while line := typer.prompt(">", default="", show_default=False, prompt_suffix=" ", err=True):
+    while line := next_line():
         answer = chat(model, line, said, max_tokens)
         typer.echo(answer)
         said += [{"role": "user", "content": line}, {"role": "assistant", "content": answer}]
+
+
+def next_line() -> str:
+    """What the person says next; nothing at the end of the input."""
+    try:
+        sys.stderr.write("> ")
+        sys.stderr.flush()
+        return input()
+    except EOFError:
+        return ""

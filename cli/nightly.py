@@ -8,6 +8,7 @@ import typer
 
 from cli.show import as_json, as_table
 from tasks.contracts import NightReport
+from tasks.errors import PawlError
 
 DEFAULT_RECIPE = Path("recipes/assistant.yaml")
 
@@ -26,13 +27,13 @@ def nightly(
     worst = 0
     for path in recipe or [DEFAULT_RECIPE]:
         try:
-            report = plan(path) if dry_run else run_night(path, force)
-        except NightFailed as failure:
-            if not json:
-                raise
-            typer.echo(as_json(failure.report))
-            typer.echo(str(failure), err=True)
-            worst = max(worst, failure.code)
+            report = plan(path, force) if dry_run else run_night(path, force)
+        except PawlError as error:
+            if json:
+                early = NightReport(recipe=str(path), status="failed", fingerprint="", steps=())
+                typer.echo(as_json(error.report if isinstance(error, NightFailed) else early))
+            typer.echo(str(error), err=True)
+            worst = max(worst, error.exit_code)
             continue
         typer.echo(as_json(report) if json else words(report, dry_run))
         worst = max(worst, 3 if report.status == "rejected" else 0)
@@ -73,6 +74,8 @@ def next_steps(report: NightReport) -> list[str]:
     name = report.recipe
     pawl = "pawl" if shutil.which("pawl") else ".venv/bin/pawl"
     champion = any("champion" in model.aliases for model in report.models)
+    if report.status == "failed":
+        return [f"See how far it came:  {pawl} run show"]
     if report.status == "rejected":
         return [f"The champion stays. See why: the report above, or  {pawl} run show"]
     if champion:

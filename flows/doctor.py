@@ -18,7 +18,15 @@ def examine() -> list[Check]:
     """All checks; a failing one never hides the next."""
     env = settings()
     checks: list[Callable[[Settings], Check]] = [python, libraries, disk, device, configuration, data, mlflow, prefect]
-    return [check(env) for check in checks]
+    return [look(check, env) for check in checks]
+
+
+def look(check: Callable[[Settings], Check], env: Settings) -> Check:
+    """One check; what it cannot read is bad news too."""
+    try:
+        return check(env)
+    except OSError as error:
+        return Check(name=check.__name__, good=False, detail=str(error), fix=f"Restore it. {MADE_FOR}")
 
 
 def python(_: Settings) -> Check:
@@ -83,11 +91,25 @@ def data(env: Settings) -> Check:
     from tasks.adapters.dvc import stale_stages
 
     try:
-        stale = stale_stages(env.root)
+        stale, missing = stale_stages(env.root), missing_sources(env)
     except PawlError as error:
         return Check(name="data", good=False, detail="the data graph cannot be read", fix=str(error))
+    if missing:
+        return Check(
+            name="data", good=False, detail=f"absent: {', '.join(missing)}", fix="Correct source: in params.yaml."
+        )
     detail = f"{len(stale)} stages to run: {', '.join(sorted(stale))}" if stale else "every stage is up to date"
     return Check(name="data", good=True, detail=detail)
+
+
+def missing_sources(env: Settings) -> list[str]:
+    """Datasets of params.yaml whose file is not there and that no stage will make."""
+    from flows.night import SAMPLE
+    from tasks.recipe import load_params
+
+    datasets = load_params(env.root / "params.yaml").datasets
+    own = {name: one.source for name, one in datasets.items() if not one.source.startswith(SAMPLE)}
+    return [f"{name} ({source})" for name, source in own.items() if not (env.root / source).exists()]
 
 
 def mlflow(env: Settings) -> Check:

@@ -19,7 +19,7 @@ class NightFailed(PawlError):
     def __init__(self, report: NightReport, cause: PawlError) -> None:
         super().__init__(str(cause))
         self.report = report
-        self.code = cause.exit_code
+        self.exit_code = cause.exit_code
 
 
 def explain(error: Exception) -> PawlError:
@@ -33,7 +33,7 @@ def explain(error: Exception) -> PawlError:
     ):
         env = settings()
         return DiskFull(
-            f"The disk is full: writing under {env.work} or {env.root / 'mlruns'} failed. Nothing was registered. "
+            f"The disk is full: writing under {env.work} or {env.root / 'mlruns'} failed. Nothing was half registered. "
             "Free some space (pawl doctor shows how much there is), then run the same command again: it carries on."
         )
     if any(text in texts for text in UNREACHABLE_TEXTS) and "mlflow" in texts:

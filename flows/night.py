@@ -1,6 +1,7 @@
 """One night's context: what it was asked, where it runs, what it has reported so far."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from tasks.adapters.runs import Runs
 from tasks.contracts import BaseModelVersion, DatasetVersion, Fingerprint
 from tasks.errors import NightRunning
 from tasks.fingerprint import fingerprint
-from tasks.recipe import Params, Recipe, check_datasets, load_params, load_recipe
+from tasks.recipe import Params, Recipe, check_references, load_params, load_recipe
 from tasks.settings import Settings, settings
 
 DATA_STEPS = ("sample", "validate", "filter", "split")
@@ -128,8 +129,14 @@ def check(path: Path) -> tuple[Recipe, Params]:
     """
     recipe = load_recipe(path)
     params = load_params(settings().root / "params.yaml")
-    check_datasets(recipe, params, path)
+    check_references(recipe, params, suites(settings().root / "evals"), path)
     return recipe, params
+
+
+def suites(folder: Path) -> list[str]:
+    """The names of the suites in a folder, read from their YAML without the harness, which takes seconds to load."""
+    named = re.compile(r"^(?:task|group): (\S+)$", re.MULTILINE)
+    return sorted(name for path in folder.rglob("*.yaml") for name in named.findall(path.read_text("utf-8")))
 
 
 def prepare(path: Path, force: bool) -> Night:

@@ -1,5 +1,6 @@
 """The main job: one night of one recipe."""
 
+import logging
 from pathlib import Path
 
 from prefect import flow
@@ -7,12 +8,15 @@ from prefect import flow
 from flows import steps
 from flows.evidence import gather
 from flows.night import Night, alone, check, prepare
+from flows.progress import summary
 from flows.record import close, earlier, failed, start
 from tasks.adapters.prefect import answers, start_embedded_server
 from tasks.adapters.registry import champion_of
 from tasks.contracts import NightReport, RegisteredModel
 from tasks.errors import PrefectUnreachable
 from tasks.settings import settings
+
+log = logging.getLogger("pawl.progress")
 
 
 @flow(name="nightly", flow_run_name="nightly-{recipe}", validate_parameters=False)
@@ -28,6 +32,8 @@ def nightly(recipe: str, force: bool = False) -> NightReport:
         steps.make_data(night)
         champion = champion_of(night.recipe.name)
         known = None if force else earlier(night, champion)
+        if known:
+            log.info(summary(known.steps, rejected=known.status == "rejected"))
         return known or work(night, champion)
 
 

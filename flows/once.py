@@ -34,7 +34,7 @@ def once(
     tags = {**night.lineage(), "pawl.night": night.fingerprint}
     with night.runs.open(step, identity, Details(label, config, tags, datasets), night.force) as run:
         made = make(identity, run)
-    notes.add("resumed" if run.resumed else "done", label)
+    notes.add("resumed" if run.resumed else "done", f"{label} (a new attempt, --force)" if night.force else label)
     return made
 
 

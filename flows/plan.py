@@ -13,9 +13,9 @@ from tasks.contracts import Adapter, NightReport, StepReport
 WOULD_RUN = "would run"
 
 
-def plan(path: Path) -> NightReport:
+def plan(path: Path, force: bool = False) -> NightReport:
     """One line a step: `reused` where its result is known already, `skipped` with the reason where it would run."""
-    night = prepare(path, force=False)
+    night = prepare(path, force)
     stages = {verb: night.stages(verb) for verb in DATA_STEPS}
     stale = {s: why for s, why in stale_stages(night.env.root).items() if any(s in names for names in stages.values())}
     for verb, names in stages.items():
@@ -25,6 +25,8 @@ def plan(path: Path) -> NightReport:
         return finish(night, "would run: nothing is known of it yet")
     for name in night.dataset_names():
         night.data[name] = dataset_version(night.env.root, name, night.params)
+    if force:
+        return finish(night, "would run: --force makes a new attempt")
     known = earlier(night, champion_of(night.recipe.name))
     if known:
         return known

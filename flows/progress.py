@@ -63,11 +63,12 @@ class Progress:
         word = "FAIL" if status == "failed" else status.upper()
         log.info("%s %-6s %s  %s  %.1f s", place, word, name, reason, seconds)
 
-    def summary(self, rejected: int) -> str:
-        """`Done. DONE=8 REUSED=1 REJECTED=0 FAILED=0`."""
-        counts: Mapping[str, int] = {
-            s: sum(r.status == s for r in self.reports) for s in ("done", "resumed", "reused", "failed")
-        }
-        done = counts["done"] + counts["resumed"]
-        failed = max(0, counts["failed"] - rejected)  # a refusal is not a failure
-        return f"Done. DONE={done} REUSED={counts['reused']} REJECTED={rejected} FAILED={failed}"
+
+def summary(reports: Sequence[StepReport], rejected: bool) -> str:
+    """`Done. DONE=8 REUSED=1 REJECTED=0 FAILED=0`."""
+    counts: Mapping[str, int] = {
+        s: sum(r.status == s for r in reports) for s in ("done", "resumed", "reused", "failed")
+    }
+    done = counts["done"] + counts["resumed"]
+    failed = max(0, counts["failed"] - rejected)  # a refusal is not a failure
+    return f"Done. DONE={done} REUSED={counts['reused']} REJECTED={rejected:d} FAILED={failed}"

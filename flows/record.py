@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flows.failure import NightFailed, explain
 from flows.night import Night
+from flows.progress import summary
 from tasks.adapters.runs import Details, best_effort
 from tasks.contracts import GateVerdict, NightReport, NightStatus, RegisteredModel, StepReport
 from tasks.release.models import current
@@ -29,18 +30,18 @@ def start(night: Night) -> None:
 def earlier(night: Night, champion: RegisteredModel | None) -> NightReport | None:
     """What an earlier night of the same fingerprint came to, if that still answers the question.
 
-    A registered night does. A rejected one does as long as the champion that it lost to is still in place.
+    It does as long as the champion that it was compared with is still in place, or its own model is the champion.
     """
     run = night.runs.find(night.fingerprint, ["FINISHED"])
-    if run is None:
+    before = night.runs.read(run, NightReport, NIGHT_FILE) if run else None
+    if run is None or before is None:
         return None
-    before = night.runs.record(run.info.run_id, NightReport, NIGHT_FILE)
     opponent = champion.digest if champion else "none"
-    if before.status == "rejected" and run.data.tags.get("pawl.champion") != opponent:
-        return None
     models = current(before.models)
     if len(models) < len(before.models):
         return None  # versions were deleted since; the night registers them again
+    if run.data.tags.get("pawl.champion") != opponent and not any("champion" in model.aliases for model in models):
+        return None
     seen = {step.name for step in night.progress.reports}
     reused = tuple(
         StepReport(name=name, status="reused", seconds=0.0) for name in night.progress.names if name not in seen
@@ -64,7 +65,7 @@ def close(
     client.log_text(night.run_id, verdict.model_dump_json(indent=1), "verdict.json")
     client.log_text(night.run_id, result.model_dump_json(indent=1), NIGHT_FILE)
     client.set_terminated(night.run_id, "FINISHED")
-    log.info(night.progress.summary(rejected=0 if verdict.passed else 1))
+    log.info(summary(result.steps, rejected=not verdict.passed))
     return result
 
 
@@ -84,7 +85,7 @@ def failed(night: Night) -> Iterator[None]:
     except Exception as error:
         cause = explain(error)
         result = summarise(night, "rejected" if cause.exit_code == 3 else "failed", None, ())
-        log.info(night.progress.summary(rejected=int(cause.exit_code == 3)))
+        log.info(summary(result.steps, rejected=cause.exit_code == 3))
         with best_effort("the record of a failed night"):
             if not night.run_id:
                 start(night)

@@ -155,7 +155,7 @@ def merged_model(night: Night, candidate: Adapter) -> tuple[Path, Mapping[str, f
     """The candidate folded into its base, in scratch for this night only."""
     from tasks.quantize.merge import merge_task
 
-    folder = night.env.work / "merged"
+    folder = night.env.work / "merged" / night.recipe.name
     if candidate.digest not in night.merged:
         shutil.rmtree(folder, ignore_errors=True)
         night.merged[candidate.digest] = merge_task(night.base_files, night.runs.files(candidate.run_id), folder)

@@ -1,12 +1,10 @@
 """The errors a person can act on: each says what happened, where, and what to do next."""
 
-from typing import ClassVar
-
 
 class PawlError(Exception):
     """Something a person can act on. `exit_code` is what the `pawl` command ends with."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class ConfigError(PawlError):

@@ -15,7 +15,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Config(BaseModel):
     """Base of every section: unknown keys are errors, values do not change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Lora(Config):
@@ -158,6 +158,11 @@ class Recipe(Config):
         for kind in self.gates.quantization_loss:
             if getattr(self.quantize, kind) is None:
                 raise ValueError(f"gates.quantization_loss names {kind}, which quantize does not make")
+        for kind in self.quantize.kinds():
+            if kind not in self.gates.quantization_loss:
+                raise ValueError(
+                    f"quantize makes {kind}: say in gates.quantization_loss.{kind} what it may lose (0.03)"
+                )
         return self
 
 
@@ -203,8 +208,8 @@ def load_params(path: Path) -> Params:
     return load_config(path, Params, recheck="pawl recipe check recipes/assistant.yaml")
 
 
-def check_datasets(recipe: Recipe, params: Params, where: Path) -> None:
-    """Every dataset that the recipe names is in params.yaml, with the kind its part needs.
+def check_references(recipe: Recipe, params: Params, suites: list[str], where: Path) -> None:
+    """Every dataset that the recipe names is in params.yaml, with the kind its part needs, and its suite is there.
 
     Raises:
         ConfigError: listing every reference that does not resolve.
@@ -226,5 +231,8 @@ def check_datasets(recipe: Recipe, params: Params, where: Path) -> None:
             )
         elif params.datasets[name].kind != kind:
             problems.append((f"data.{part}", f'dataset "{name}" holds {params.datasets[name].kind}; {kind} are needed'))
+    if recipe.evaluate.suite not in suites:
+        have = ", ".join(suites) or "none"
+        problems.append(("evaluate.suite", f'no suite "{recipe.evaluate.suite}" in evals/ (have: {have})'))
     if problems:
         raise config_error(where, problems, recheck=f"pawl recipe check {where}")

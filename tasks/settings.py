@@ -24,7 +24,7 @@ def find_root(start: Path) -> Path:
 class Settings(BaseSettings):
     """Environment variables `PAWL_*`, and MLflow's and Prefect's own `MLFLOW_TRACKING_URI` and `PREFECT_API_URL`."""
 
-    model_config = SettingsConfigDict(env_prefix="PAWL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PAWL_", env_ignore_empty=True, extra="ignore")
 
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
     device: Device = "auto"

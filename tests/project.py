@@ -118,7 +118,7 @@ def make_small(project: Project) -> Project:
         sft.update(steps=12, batch_size=8, warmup_steps=2, checkpoint_every=4)
         dpo.update(steps=4, batch_size=4, warmup_steps=1, checkpoint_every=2)
         config["evaluate"].update(max_new_tokens=8)
-        config["gates"] = {"floors": {"exact_match": 0.0}}
+        config["gates"] = {"floors": {"exact_match": 0.0}, "quantization_loss": {"nf4": 1.0, "int8": 1.0}}
 
     project.edit("params.yaml", params)
     project.edit("recipes/assistant.yaml", recipe)

@@ -40,13 +40,18 @@ class Runs:
 
     def __init__(self, env: Settings, recipe: str) -> None:
         self.client = connect(env)
-        self.work = env.work
-        self.experiment = experiment(self.client, env, recipe)
+        self.env = env
+        self.name = recipe
+
+    def experiments(self) -> list[str]:
+        """The id of the recipe's experiment; none before its first run."""
+        found = self.client.get_experiment_by_name(self.name)
+        return [found.experiment_id] if found else []
 
     def find(self, fingerprint: Fingerprint, statuses: Sequence[str]) -> Run | None:
         """The newest run of this fingerprint in one of the statuses."""
         found = self.client.search_runs(
-            [self.experiment],
+            self.experiments(),
             filter_string=f"tags.`pawl.fingerprint` = '{fingerprint}'",
             run_view_type=ViewType.ACTIVE_ONLY,
             order_by=["attributes.start_time DESC"],
@@ -55,15 +60,19 @@ class Runs:
 
     def nights(self, statuses: Sequence[str]) -> list[Run]:
         """Runs of whole nights in one of the statuses, newest first."""
-        return [run for run in night_runs(self.client, [self.experiment]) if run.info.status in statuses]
+        return [run for run in night_runs(self.client, self.experiments()) if run.info.status in statuses]
 
     def finished(self, fingerprint: Fingerprint, record: type[AnyRecord]) -> AnyRecord | None:
         """The result of an earlier run of the same fingerprint, or None; a record of another schema is not reused."""
         run = self.find(fingerprint, ["FINISHED"])
-        if run is None or not self.has(run.info.run_id, RECORD_FILE):
+        return self.read(run, record, RECORD_FILE) if run else None
+
+    def read(self, run: Run, record: type[AnyRecord], name: str) -> AnyRecord | None:
+        """A record of a run, or None when it is gone or of another schema, which is said."""
+        if not self.has(run.info.run_id, name):
             return None
         try:
-            return self.record(run.info.run_id, record)
+            return self.record(run.info.run_id, record, name)
         except ValidationError:
             log.warning("run %s holds a %s of another schema; it is made again", run.info.run_id, record.__name__)
             return None
@@ -100,7 +109,7 @@ class Runs:
         """
         unfinished = None if force else self.find(fingerprint, UNFINISHED)
         run_id = unfinished.info.run_id if unfinished else self.create(step, fingerprint, details)
-        folder = self.work / "steps" / fingerprint[:16]
+        folder = self.env.work / "steps" / run_id
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder / "out", ignore_errors=True)
         run = StepRun(self, run_id, folder)
@@ -127,7 +136,8 @@ class Runs:
 
     def create(self, step: str, fingerprint: Fingerprint, details: "Details") -> str:
         tags = {"pawl.step": step, "pawl.fingerprint": fingerprint, **details.tags}
-        run_id = self.client.create_run(self.experiment, tags=tags, run_name=details.name).info.run_id
+        where = experiment(self.client, self.env, self.name)
+        run_id = self.client.create_run(where, tags=tags, run_name=details.name).info.run_id
         for name, value in flat(details.config):
             self.client.log_param(run_id, name, value)
         if details.datasets:
@@ -188,7 +198,9 @@ class StepRun:
         if marker.is_file():
             name = json.loads(marker.read_text("utf-8"))["checkpoint"]
             if not (self.folder / name).exists():
-                shutil.copytree(marker.parent / name, self.folder / name)
+                aside = self.folder / "restoring"
+                shutil.rmtree(aside, ignore_errors=True)
+                shutil.copytree(marker.parent / name, aside).rename(self.folder / name)
 
     def store(self, record: Record, files: Path | None = None) -> None:
         """Keep what the step made: its files first, then the record that says what they are."""

@@ -36,7 +36,8 @@ def gate(
         evidence(candidate, [*quantized.values(), *([champion] if champion else [])]),
         *(floor(name, scores.get(name), least, before.get(name)) for name, least in sorted(policy.floors.items())),
         *(quantization_loss(k, candidate, quantized.get(k), most) for k, most in policy.quantization_loss.items()),
-        *(against(policy, candidate, champion) if champion else [no_champion()]),
+        *(no_limit(kind) for kind in quantized if kind not in policy.quantization_loss),
+        *(against(policy, candidate, champion) if champion else [no_champion(policy)]),
     )
 
 
@@ -86,10 +87,17 @@ def quantization_loss(kind: QuantizedKind, candidate: EvalReport, report: EvalRe
     return GateResult(name=name, value=loss, threshold=most, passed=fine, reason=reason)
 
 
-def no_champion() -> GateResult:
-    """Said in so many words, so that nobody takes the missing comparison for a passed one."""
-    reason = "no champion yet: floors and quantization limits decide alone"
-    return GateResult(name="champion", value=None, threshold=None, passed=True, reason=reason)
+def no_limit(kind: QuantizedKind) -> GateResult:
+    """A quantized copy that nothing was asked of does not pass."""
+    reason = f"no limit is set: add gates.quantization_loss.{kind} to the recipe"
+    return GateResult(name=f"quantization_loss/{kind}", value=None, threshold=None, passed=False, reason=reason)
+
+
+def no_champion(policy: Gates) -> GateResult:
+    """Said in so many words, so that nobody takes the missing comparison for a passed one; without a floor it fails."""
+    alone = "floors and quantization limits decide alone" if policy.floors else "add one to gates.floors of the recipe"
+    reason = f"no champion yet{'' if policy.floors else ' and no floor'}: {alone}"
+    return GateResult(name="champion", value=None, threshold=None, passed=bool(policy.floors), reason=reason)
 
 
 def against(policy: Gates, candidate: EvalReport, champion: EvalReport) -> list[GateResult]:

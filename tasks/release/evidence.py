@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tasks.adapters.model_names import KINDS
+from tasks.adapters.model_names import KINDS, PREVIOUS, release
 from tasks.contracts import GateVerdict, ModelKind
 from tasks.release.sets import Release
 
@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from tasks.adapters.registry import Registry, Version
 
 
-def problems(registry: "Registry", recipe: str, target: Release) -> list[str]:
+def problems(registry: "Registry", recipe: str, target: Release, champion: Release) -> list[str]:
     """Everything that stands in the way, in words; empty when the evidence is whole."""
     run_id = target["adapter"].tags.get("pawl.gate_run_id", "")
     verdict = registry.verdict(run_id) if run_id else None
     found = list(verdict_problems(verdict, run_id, recipe, target))
+    if verdict and registry.aliases(release(recipe, "adapter")).get(PREVIOUS) != target["adapter"].record.version:
+        found += comparison_problems(verdict, champion)
     for kind, member in target.items():
         found += run_problems(registry, kind, member)
         found += file_problems(registry, kind, member)
@@ -43,6 +45,22 @@ def verdict_problems(verdict: GateVerdict | None, run_id: str, recipe: str, targ
             yield f"the {kind} that the gate judged ({digest[:12]}) is not in the set"
         elif version is not None and digest is not None and version.digest != digest:
             yield f"{version.ref}: the gate judged digest {digest[:12]}, this is {version.digest[:12]}"
+
+
+def comparison_problems(verdict: GateVerdict, champion: Release) -> Iterator[str]:
+    """The gate held it against the champion that it is to replace; the model that was champion before needs no more."""
+    judged = verdict.inputs.get("champion", "none")
+    serving = champion["adapter"].digest if champion else "none"
+    if judged != serving:
+        yield (
+            f"the gate compared it with {short(judged)}, and now {short(serving)} is in service; "
+            "run  pawl nightly  to have it compared"
+        )
+
+
+def short(digest: str) -> str:
+    """A digest as people read it, or that there is none."""
+    return "no champion" if digest == "none" else f"champion {digest[:12]}"
 
 
 def subject_of(kind: ModelKind) -> str:

@@ -66,7 +66,7 @@ def promote(recipe: str, reason: str, version: int | None = None, dry_run: bool 
         for entry in [] if dry_run else registry.unfinished_decisions(recipe, "promote", decision.night):
             registry.close_decision(entry.info.run_id)
         return decision.model_copy(update={"status": "already_champion", "models": records(registry, target)})
-    wrong = problems(registry, recipe, target)
+    wrong = problems(registry, recipe, target, before)
     if wrong:
         lines = "\n".join(f"  {line}" for line in wrong)
         name = f"{recipe} version {target['adapter'].record.version}"

@@ -4,7 +4,8 @@ import re
 
 import yaml
 
-from tasks.recipe import check_datasets, load_params, load_recipe
+from flows.night import suites
+from tasks.recipe import check_references, load_params, load_recipe
 
 
 def pins(house) -> dict[str, str]:
@@ -38,7 +39,7 @@ def test_every_recipe_loads_and_names_datasets_that_exist(house):
     for path in recipes:
         recipe = load_recipe(path)
         if path.parent.name == "recipes":  # examples in folders below name datasets that a user brings
-            check_datasets(recipe, params, path)
+            check_references(recipe, params, suites(house.root / "evals"), path)
 
 
 def test_pre_commit_calls_only_tools_of_the_environment(house):

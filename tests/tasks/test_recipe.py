@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import ConfigError
-from tasks.recipe import check_datasets, load_params, load_recipe
+from tasks.recipe import check_references, load_params, load_recipe
 
 GOOD = """
 name: assistant
@@ -90,14 +90,26 @@ def test_a_missing_recipe_names_the_default_one(tmp_path: Path) -> None:
     assert "recipes/assistant.yaml" in problems(tmp_path / "absent.yaml")
 
 
-def test_datasets_that_params_does_not_have_or_of_another_kind_are_named(tmp_path: Path) -> None:
+def test_datasets_and_suites_that_are_not_there_or_of_another_kind_are_named(tmp_path: Path) -> None:
     text = GOOD.replace("demonstrations: demos", "demonstrations: demoz").replace(
         "evaluation: heldout", "evaluation: demos"
     )
     recipe = load_recipe(write(tmp_path / "r.yaml", text))
     params = load_params(write(tmp_path / "params.yaml", PARAMS))
     with pytest.raises(ConfigError) as caught:
-        check_datasets(recipe, params, tmp_path / "r.yaml")
+        check_references(recipe, params, ["other"], tmp_path / "r.yaml")
     message = str(caught.value)
     assert 'no dataset "demoz" in params.yaml' in message
     assert 'dataset "demos" holds demonstrations; evaluation are needed' in message
+    assert "evaluate.suite" in message and 'no suite "heldout" in evals/ (have: other)' in message
+
+
+def test_a_quantized_model_without_a_limit_and_a_limit_without_a_model_are_refused(tmp_path: Path) -> None:
+    assert "gates.quantization_loss.nf4" in problems(write(tmp_path / "a.yaml", GOOD.replace("{nf4: 0.03}", "{}")))
+    assert "does not make" in problems(write(tmp_path / "b.yaml", GOOD.replace("{nf4: 0.03}", "{nf4: 0.03, int8: 0}")))
+
+
+def test_what_is_not_a_number_is_refused(tmp_path: Path) -> None:
+    text = GOOD.replace("gates: {", "gates: {floors: {exact_match: .nan}, ").replace("1.0e-3", ".inf")
+    message = problems(write(tmp_path / "r.yaml", text))
+    assert "gates.floors.exact_match" in message and "stages[0].sft.learning_rate" in message

@@ -92,7 +92,7 @@ def test_a_killed_process_leaves_a_run_that_the_next_one_continues(env: Settings
     runs = Runs(env, "assistant")
     with runs.open("sft", PRINT, DETAILS) as run:
         run.store(RESULT)
-    assert len(runs.client.search_runs([runs.experiment])) == 1
+    assert len(runs.client.search_runs(runs.experiments())) == 1
     assert runs.finished(PRINT, BaseModelVersion) == RESULT
 
 
@@ -121,7 +121,7 @@ def test_what_trained_on_a_dataset_is_found_by_its_md5(env: Settings) -> None:
     version = DatasetVersion(name="demos", kind="demonstrations", source_md5="s" * 32, md5="m" * 32 + ".dir")
     with runs.open("sft", PRINT, Details("sft", {}, {}, [version])) as run:
         run.store(RESULT)
-    found = runs.client.search_runs([runs.experiment], filter_string=f"dataset.digest = '{version.md5}'")
+    found = runs.client.search_runs(runs.experiments(), filter_string=f"dataset.digest = '{version.md5}'")
     assert [r.info.run_id for r in found] == [run.id]
 
 

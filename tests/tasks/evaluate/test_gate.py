@@ -117,6 +117,16 @@ def test_an_empty_candidate_passes_nothing():
     assert not passed(gate(Gates(), empty, {}, None, {}))
 
 
+def test_without_a_champion_a_policy_without_floors_passes_nothing():
+    results = gate(Gates(), report(46), {}, None, METRICS)
+    assert failed(results) == ["champion"]
+
+
+def test_a_quantized_copy_that_no_limit_is_set_for_passes_nothing():
+    results = gate(Gates(floors={"exact_match": 0.5}), report(46), {"nf4": report(0, "nf4")}, None, METRICS)
+    assert failed(results) == ["quantization_loss/nf4"]
+
+
 def test_no_rules_pass_nothing():
     assert not passed(())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from tasks.adapters.registry import champion_of
 from tasks.adapters.runs import Details, Runs
 from tasks.contracts import (
     Adapter,
@@ -125,6 +126,7 @@ class Workshop:
         return ModelToRegister(record, folder, None, "data/base/tiny", None)
 
     def verdict(self, runs: Runs, seed: str, passed: bool, models: list[ModelToRegister]) -> GateVerdict:
+        champion = champion_of(RECIPE)
         rule = GateResult(name="exact_match", value=0.9, threshold=0.85, passed=passed, reason="0.90 of 0.85")
         with runs.open("gate", print_of(f"gate{seed}{passed}"), Details("gate", {}, {})) as run:
             verdict = GateVerdict(
@@ -135,7 +137,7 @@ class Workshop:
                 gates=(rule,),
                 inputs={
                     "candidate": models[1].record.digest,
-                    "champion": "none",
+                    "champion": champion.digest if champion else "none",
                     **{m.record.kind: m.record.digest for m in models[2:]},
                 },
             )

@@ -89,6 +89,26 @@ def test_a_version_may_be_named(workshop):
     assert promote("assistant", "the older one", version=1).after == {"adapter": 1, "nf4": 1, "int8": 1}
 
 
+def test_a_set_that_was_not_compared_with_the_champion_is_refused(workshop):
+    workshop.night("a").nominate()
+    unaware = workshop.night("b")
+    promote("assistant", "first")
+    unaware.nominate()
+    with pytest.raises(ReleaseRefused, match=r"with no champion, and now champion [0-9a-f]{12} is in service"):
+        promote("assistant", "second")
+    assert aliases("champion") == {"assistant": 1, "assistant-nf4": 1, "assistant-int8": 1}
+
+
+def test_the_model_that_was_champion_before_may_come_back_and_no_older_one(workshop):
+    for seed in "abc":
+        workshop.night(seed).nominate()
+        promote("assistant", seed)
+    with pytest.raises(ReleaseRefused, match="compared it with no champion"):
+        promote("assistant", "far back", version=1)
+    assert promote("assistant", "back", version=2).status == "promoted"
+    assert aliases("champion") == {"assistant": 2, "assistant-nf4": 2, "assistant-int8": 2}
+
+
 def test_a_dry_run_writes_nothing(workshop):
     workshop.night("a").nominate()
     before = list_models()
