@@ -1,5 +1,6 @@
 """pawl model: what is registered."""
 
+import sys
 from typing import Annotated
 
 import typer
