@@ -123,7 +123,7 @@ def test_the_next_night_resumes_and_registers_once(project: Project) -> None:
 
 
 def test_after_a_change_only_what_depends_on_it_runs_again(project: Project) -> None:
-    project.edit("recipes/assistant.yaml", lambda recipe: recipe["stages"][1]["dpo"].update(beta=0.3))
+    project.edit("recipes/assistant.yaml", lambda recipe: recipe["stages"][1]["dpo"].update(beta=0.7))
     planned = project.json("nightly", "--dry-run")
     assert isinstance(planned, dict)
     assert {s["name"]: s["status"] for s in planned["steps"]}["sft"] == "reused"
