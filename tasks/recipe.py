@@ -155,14 +155,11 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def limits_name_artifacts(self) -> Self:
-        for kind in self.gates.quantization_loss:
-            if getattr(self.quantize, kind) is None:
-                raise ValueError(f"gates.quantization_loss names {kind}, which quantize does not make")
-        for kind in self.quantize.kinds():
-            if kind not in self.gates.quantization_loss:
-                raise ValueError(
-                    f"quantize makes {kind}: say in gates.quantization_loss.{kind} what it may lose (0.03)"
-                )
+        made, limited = self.quantize.kinds().keys(), self.gates.quantization_loss.keys()
+        wrong = [f"gates.quantization_loss names {kind}, which quantize does not make" for kind in limited - made]
+        wrong += [f"quantize makes {kind}: set gates.quantization_loss.{kind}, say 0.03" for kind in made - limited]
+        if wrong:
+            raise ValueError("; ".join(sorted(wrong)))
         return self
 
 

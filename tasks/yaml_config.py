@@ -1,6 +1,8 @@
 """Read a YAML file into a typed model and report every problem at once, each with its path in the file and the fix."""
 
+import copy
 import difflib
+import functools
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,7 +41,24 @@ def load_config(path: Path, model: type[Model], recheck: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise config_error(path, [problem(e, model) for e in error.errors()], recheck) from error
+        found = [problem(e, model) for e in error.errors()]
+        raise config_error(path, [*found, *hidden_problems(data, model, error)], recheck) from error
+
+
+def hidden_problems(data: Any, model: type[Model], error: ValidationError) -> list[Problem]:
+    """What rules over several fields say once the wrong values are taken away: they are not asked before."""
+    rest = copy.deepcopy(data)
+    for wrong in error.errors():
+        *parents, key = wrong["loc"] or (None,)
+        try:
+            del functools.reduce(lambda here, part: here[part], parents, rest)[key]
+        except (LookupError, TypeError):
+            continue  # absent, or inside what was taken away already
+    try:
+        model.model_validate(rest)
+    except ValidationError as second:
+        return [problem(e, model) for e in second.errors() if e["type"] == "value_error"]
+    return []
 
 
 def config_error(path: Path, problems: Iterable[Problem], recheck: str) -> ConfigError:

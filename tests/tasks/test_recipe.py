@@ -113,3 +113,10 @@ def test_what_is_not_a_number_is_refused(tmp_path: Path) -> None:
     text = GOOD.replace("gates: {", "gates: {floors: {exact_match: .nan}, ").replace("1.0e-3", ".inf")
     message = problems(write(tmp_path / "r.yaml", text))
     assert "gates.floors.exact_match" in message and "stages[0].sft.learning_rate" in message
+
+
+def test_rules_over_several_fields_are_asked_even_where_a_field_is_wrong(tmp_path: Path) -> None:
+    text = GOOD.replace("quantize: {nf4: {}}", "quantize: {nf4: {}, int8: {}}\nseed: none")
+    message = problems(write(tmp_path / "r.yaml", text + "evaluat: {}\n"))
+    assert "did you mean evaluate?" in message and "got 'none'" in message
+    assert "set gates.quantization_loss.int8" in message
