@@ -75,6 +75,8 @@ def problem(error: ErrorDetails, model: type[BaseModel]) -> Problem:
     loc = error["loc"]
     where = dotted(loc) or "(whole file)"
     kind = error["type"]
+    if kind == "model_type" and not loc:
+        return where, f"not a mapping of keys; start with {', '.join(known_keys(model, ()))}"
     if kind == "extra_forbidden":
         return where, unknown_key(str(loc[-1]), known_keys(model, loc[:-1]))
     if kind == "missing":
