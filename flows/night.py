@@ -135,7 +135,7 @@ def check(path: Path) -> tuple[Recipe, Params]:
 
 def suites(folder: Path) -> list[str]:
     """The names of the suites in a folder, read from their YAML without the harness, which takes seconds to load."""
-    named = re.compile(r"^(?:task|group): (\S+)$", re.MULTILINE)
+    named = re.compile(r"""^(?:task|group|tag):[ \t]*["']?([\w.-]+)""", re.MULTILINE)
     return sorted(name for path in folder.rglob("*.yaml") for name in named.findall(path.read_text("utf-8")))
 
 

@@ -46,18 +46,23 @@ def load_config(path: Path, model: type[Model], recheck: str) -> Model:
 
 
 def hidden_problems(data: Any, model: type[Model], error: ValidationError) -> list[Problem]:
-    """What rules over several fields say once the wrong values are taken away: they are not asked before."""
+    """What the rules over the whole file say, which pydantic asks only where every field is right.
+
+    Unknown keys and wrong values that are no section are taken away for that. A wrong section stays, and with it the
+    silence: what a rule would say of a file without it may be false.
+    """
     rest = copy.deepcopy(data)
     for wrong in error.errors():
-        *parents, key = wrong["loc"] or (None,)
-        try:
-            del functools.reduce(lambda here, part: here[part], parents, rest)[key]
-        except (LookupError, TypeError):
-            continue  # absent, or inside what was taken away already
+        loc = wrong["loc"]
+        plain = len(loc) == 1 and loc[0] in model.model_fields and not models_in(model.model_fields[loc[0]].annotation)
+        if loc and (wrong["type"] == "extra_forbidden" or (plain and wrong["type"] != "missing")):
+            del functools.reduce(lambda here, part: here[part], loc[:-1], rest)[loc[-1]]
+    if rest == data:
+        return []
     try:
         model.model_validate(rest)
     except ValidationError as second:
-        return [problem(e, model) for e in second.errors() if e["type"] == "value_error"]
+        return [problem(e, model) for e in second.errors() if not e["loc"]]
     return []
 
 

@@ -95,8 +95,10 @@ def no_limit(kind: QuantizedKind) -> GateResult:
 
 def no_champion(policy: Gates) -> GateResult:
     """Said in so many words, so that nobody takes the missing comparison for a passed one; without a floor it fails."""
-    alone = "floors and quantization limits decide alone" if policy.floors else "add one to gates.floors of the recipe"
-    reason = f"no champion yet{'' if policy.floors else ' and no floor'}: {alone}"
+    if policy.floors:
+        reason = "no champion yet: floors and quantization limits decide alone"
+    else:
+        reason = "no champion yet and no floor: add one to gates.floors of the recipe"
     return GateResult(name="champion", value=None, threshold=None, passed=bool(policy.floors), reason=reason)
 
 

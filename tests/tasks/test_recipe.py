@@ -120,3 +120,21 @@ def test_rules_over_several_fields_are_asked_even_where_a_field_is_wrong(tmp_pat
     message = problems(write(tmp_path / "r.yaml", text + "evaluat: {}\n"))
     assert "did you mean evaluate?" in message and "got 'none'" in message
     assert "set gates.quantization_loss.int8" in message
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{nf4: 0.03}", "{}"),
+        ("nf4: {}", "nf4: 3"),
+        ("steps: 10, batch_size: 8", "steps: 10, batch_size: 8, micro_batch_size: 3"),
+        ("nf4: 0.03", "nf4: 3"),
+    ],
+)
+def test_one_mistake_is_one_problem(tmp_path: Path, before: str, after: str) -> None:
+    assert "1 problem\n" in problems(write(tmp_path / "r.yaml", GOOD.replace(before, after, 1)))
+
+
+def test_an_unknown_key_of_the_sample_world_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"sample\.seeds +unknown key; did you mean seed\?"):
+        load_params(write(tmp_path / "params.yaml", PARAMS.replace("seed: 1", "seed: 1, seeds: 1")))
