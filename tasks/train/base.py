@@ -17,7 +17,6 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.world import words
@@ -50,7 +49,7 @@ CHAT_TEMPLATE = """\
 
 
 class BaseParams(BaseModel):
-    """The `base:` section of params.yaml: the shape of the tiny base and its pre-training."""
+    """The shape of the tiny base and its pre-training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -282,15 +281,12 @@ def base(params: BaseParams, out: Path) -> None:
 
 
 def main() -> None:
-    """Make the base that params.yaml describes."""
+    """Make the base that ships with the repository."""
     import torch
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(os.cpu_count() or 1)
-    section = (
-        (yaml.safe_load(Path("params.yaml").read_text()) or {}).get("base") if Path("params.yaml").exists() else {}
-    )
-    base(BaseParams.model_validate(section or {}), OUT)
+    base(BaseParams(), OUT)
 
 
 if __name__ == "__main__":
